@@ -1,0 +1,1 @@
+"""What can be served, and the words both ends of the wire use. Knows nobody."""
