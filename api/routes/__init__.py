@@ -1,0 +1,1 @@
+"""One module a capability; no route knows another."""

@@ -1,0 +1,1 @@
+"""The conversation: what was said, what is answered, and how."""

@@ -1,0 +1,1 @@
+"""One module a sense: it checks, asks the chain of engines, and says honestly who answered."""

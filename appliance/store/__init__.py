@@ -1,0 +1,1 @@
+"""What the box keeps: one writer, encrypted, and what it acknowledged it has."""
