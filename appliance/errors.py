@@ -1,20 +1,20 @@
 """What can go wrong, as a tree. The docstring is the message the user reads unless the raiser has a better one.
 
-    YuError
-    ├── BadRequestError             400 BAD_REQUEST
-    ├── InvalidRequestError         400 INVALID_REQUEST (names the field)
-    ├── UnauthorizedError           401
-    ├── ForbiddenError              403
-    ├── NotFoundError               404 (also for what belongs to somebody else)
-    ├── ConflictError               409
-    │   └── KeyReusedError          409 IDEMPOTENCY_KEY_REUSED
-    ├── TooLargeError               413
-    ├── UnsupportedMediaError       415
-    ├── TooManyError                429
-    ├── UnavailableError            503 with Retry-After
-    │   ├── ModelNotInstalledError  503 MODEL_NOT_INSTALLED
-    │   └── StorageError            503 STORAGE_UNAVAILABLE
-    └── BadSettingsError            before there is anybody to answer
+YuError
+├── BadRequestError             400 BAD_REQUEST
+├── InvalidRequestError         400 INVALID_REQUEST (names the field)
+├── UnauthorizedError           401
+├── ForbiddenError              403
+├── NotFoundError               404 (also for what belongs to somebody else)
+├── ConflictError               409
+│   └── KeyReusedError          409 IDEMPOTENCY_KEY_REUSED
+├── TooLargeError               413
+├── UnsupportedMediaError       415
+├── TooManyError                429
+├── UnavailableError            503 with Retry-After
+│   ├── ModelNotInstalledError  503 MODEL_NOT_INSTALLED
+│   └── StorageError            503 STORAGE_UNAVAILABLE
+└── BadSettingsError            before there is anybody to answer
 """
 
 from inspect import cleandoc

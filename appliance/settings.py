@@ -18,7 +18,7 @@ class Group(BaseModel):
 
 
 class Remote(Group):
-    """Somebody else's server in a chain, in the shape its task's ecosystem speaks (Ollama, llama-server, speaches …)."""
+    """Somebody else's server in a chain, in the shape its ecosystem speaks (Ollama, llama-server, speaches …)."""
 
     url: str
     model: str
