@@ -53,6 +53,13 @@ class Identity(Group):
     refresh_token_s: int = 7 * 86400
 
 
+class Tls(Group):
+    """PEM files."""
+
+    certificate: Path
+    key: Path
+
+
 class Venvs(Group):
     """The interpreters of the engine processes."""
 
@@ -73,6 +80,7 @@ class Settings(BaseSettings):
     chat: Chat = Chat()
     identity: Identity = Identity()
     venvs: Venvs = Venvs()
+    tls: Tls | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     def chain(self, task: Task) -> tuple[str | Remote, ...]:

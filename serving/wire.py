@@ -1,11 +1,12 @@
 """What both ends of the wire agree on: paths, and what a refusal means.
 
-    EngineError                   something an engine, or the way to it, did not do
-    ├── EngineUnavailableError    not running, unreachable, timed out or failed: another engine may answer
-    │   └── EngineBusyError       its queue is full: it says when to come back
-    └── RefusedError              the input itself is wrong: no engine will answer
-        ├── BadMediaError         broken, empty or too large to decode
-        └── UnsupportedError      a format, a language or a voice this engine does not have
+EngineError                   something an engine, or the way to it, did not do
+├── EngineUnavailableError    not running, unreachable, timed out or failed: another engine may answer
+│   ├── EngineDownError       nobody listens there: asking again at once is useless
+│   └── EngineBusyError       its queue is full: it says when to come back
+└── RefusedError              the input itself is wrong: no engine will answer
+    ├── BadMediaError         broken, empty or too large to decode
+    └── UnsupportedError      a format, a language or a voice this engine does not have
 """
 
 SPEECH = "/v1/audio/speech"  # OpenAI
@@ -29,6 +30,10 @@ class EngineError(Exception):
 
 class EngineUnavailableError(EngineError):
     """The engine is not running or cannot be reached."""
+
+
+class EngineDownError(EngineUnavailableError):
+    """Nobody listens at the engine's address."""
 
 
 class EngineBusyError(EngineUnavailableError):

@@ -24,6 +24,7 @@ class Principal:
     user_id: str
     email: str
     role: Role
+    epoch: int
     session_id: str | None = None
 
 
@@ -77,7 +78,15 @@ class Sessions:
         live = await self._database.read(lambda db: _live_session(db, claims.sid))
         if live is None or live.user_id != claims.sub or live.epoch != claims.epoch:
             raise UnauthorizedError
-        return Principal(live.user_id, live.email, live.role, live.session_id)
+        return Principal(live.user_id, live.email, live.role, live.epoch, live.session_id)
+
+    async def check(self, principal: Principal) -> None:
+        """For a connection that outlives its access token: raises `UnauthorizedError` once the session is over."""
+        if principal.session_id is None:
+            return
+        live = await self._database.read(lambda db: _live_session(db, principal.session_id or ""))
+        if live is None or live.epoch != principal.epoch or live.role != principal.role:
+            raise UnauthorizedError
 
     @contextlib.contextmanager
     def following(self, principal: Principal) -> Iterator[asyncio.Event]:

@@ -79,10 +79,11 @@ def conversations(database: Database) -> None:
             personality TEXT NOT NULL DEFAULT 'friend',
             created_at TEXT NOT NULL,
             updated_at TEXT NOT NULL,
-            message_count INTEGER NOT NULL DEFAULT 0
+            message_count INTEGER NOT NULL DEFAULT 0,
+            last_message INTEGER NOT NULL DEFAULT 0
         ) STRICT;
 
-        CREATE INDEX conversations_of_user ON conversations (user_id, updated_at DESC);
+        CREATE INDEX conversations_of_user ON conversations (user_id, last_message DESC);
 
         CREATE TABLE messages (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,

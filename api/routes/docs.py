@@ -1,0 +1,31 @@
+"""The description of the API, and a page that shows it, served from the box: nothing is fetched from elsewhere."""
+
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+VIEWER = Path(__file__).parents[2] / "web" / "docs"
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".png": "image/png", ".html": "text/html"}
+
+
+async def openapi(request: Request) -> Response:
+    return Response(request.scope["state"]["openapi"], media_type="application/json; charset=utf-8")
+
+
+async def page(request: Request) -> Response:
+    return _file("index.html")
+
+
+async def asset(request: Request) -> Response:
+    return _file(request.path_params["name"])
+
+
+def _file(name: str) -> Response:
+    if name not in {file.name for file in VIEWER.iterdir()}:
+        raise HTTPException(404)
+    media_type = MEDIA_TYPES.get(Path(name).suffix, "text/plain")
+    # swagger-ui sets styles from its script; scripts come from the box alone
+    csp = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+    return FileResponse(VIEWER / name, media_type=media_type, headers={"Content-Security-Policy": csp})

@@ -1,0 +1,149 @@
+"""Who answers: the language models of the chain in their order, and last the box's own skills."""
+
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+
+from appliance.assistant.skill import CannotError, Moment, Skill, tools
+from appliance.assistant.window import estimated_tokens, window
+from appliance.settings import Chat
+from serving.chain import Answered, Chain
+from serving.llm import LLM, Delta, Finish, Message, Text, ToolCall
+from serving.wire import EngineUnavailableError, RefusedError
+
+ROUNDS = 4  # of tools, then the model must answer
+SKILLS = "yu-skills"
+
+NO_MODEL = (
+    "No language model is installed on this box, so I can only answer what I know by myself. Try:\n{examples}\n"
+    "To install one: yu models list --task chat"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """`salt` differs from user to user: one's cached prefixes must not be felt by another."""
+
+    system: str
+    earlier: Sequence[tuple[str, str]]
+    question: str
+    salt: str
+
+
+class Answers:
+    """`models` may be empty. `now` is the clock that skills read."""
+
+    def __init__(
+        self,
+        models: Chain[LLM],
+        skills: Sequence[Skill],
+        settings: Chat,
+        answer_tokens: int,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self._models = models
+        self._skills = {skill.NAME: skill for skill in skills}
+        self._tools = tools(skills)
+        self._tool_tokens = estimated_tokens(json.dumps(self._tools))
+        self._settings = settings
+        self._answer_tokens = answer_tokens
+        self._now = now
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Answered[Text | Finish], None]:
+        """Texts, then one `Finish`. A failure after the first piece is raised as `EngineUnavailableError`."""
+        started = False
+        try:
+            async with aclosing(self._models.stream(lambda model: self._ask(model, prompt))) as pieces:
+                async for piece in pieces:
+                    started = True
+                    yield piece
+            return
+        except EngineUnavailableError:
+            if started:
+                raise
+        yield self._by_skill(prompt.question)
+        yield Answered(Finish("stop", None, None), SKILLS, degraded=bool(self._models.links))
+
+    def _by_skill(self, question: str) -> Answered[Text | Finish]:
+        moment = self._moment()
+        answers = (skill.answer(question, moment) for skill in self._skills.values())
+        answer = next((answer for answer in answers if answer is not None), None)
+        if answer is not None:
+            return Answered(Text(answer), SKILLS, degraded=bool(self._models.links))
+        examples = "\n".join(f"- {example}" for example in moment.examples)
+        return Answered(Text(NO_MODEL.format(examples=examples)), SKILLS, degraded=True)
+
+    def _moment(self) -> Moment:
+        return Moment(self._now(), [example for skill in self._skills.values() for example in skill.EXAMPLES])
+
+    async def _ask(self, model: LLM, prompt: Prompt) -> AsyncGenerator[Text | Finish, None]:
+        """One model's answer, with its calls of tools made and their results shown to it in between."""
+        room, longest = _divided(await model.context_length(), self._answer_tokens, self._settings.window_tokens)
+        messages = window(prompt.system, prompt.earlier, prompt.question, room - self._tool_tokens)
+        used, reason = 0, "stop"
+        for last in (*[False] * ROUNDS, True):
+            calls: list[ToolCall] = []
+            async with aclosing(self._round(model, messages, longest, prompt.salt, last)) as deltas:
+                async for delta in deltas:
+                    if isinstance(delta, ToolCall):
+                        calls.append(delta)
+                    elif isinstance(delta, Text):
+                        yield delta
+                    else:
+                        used, reason = used + delta.tokens, delta.reason
+            if not calls or last:
+                yield Finish(reason, None, used or None)
+                return
+            messages = [*messages, _called(calls), *(self._use(call) for call in calls)]
+
+    async def _round(
+        self, model: LLM, messages: Sequence[Message], longest: int, salt: str, last: bool
+    ) -> AsyncGenerator[Delta, None]:
+        stream = model.stream(
+            messages,
+            max_tokens=longest,
+            temperature=self._settings.temperature,
+            tools=() if last else self._tools,
+            salt=salt,
+            timeout_s=self._settings.first_token_timeout_s,
+        )
+        try:
+            async with aclosing(stream) as deltas:
+                async for delta in deltas:
+                    yield delta
+        except RefusedError as error:
+            # the user's words are text of a good length: what the model refuses is our request
+            raise EngineUnavailableError(f"The language model refused: {error}") from error
+
+    def _use(self, call: ToolCall) -> Message:
+        return {"role": "tool", "tool_call_id": call.id, "content": self._result(call)}
+
+    def _result(self, call: ToolCall) -> str:
+        skill = self._skills.get(call.name)
+        if skill is None:
+            return f"There is no tool {call.name!r}."
+        try:
+            arguments = json.loads(call.arguments or "{}")
+            if not isinstance(arguments, Mapping):
+                raise CannotError("The arguments must be a JSON object.")
+            return skill.use(arguments, self._moment())
+        except (CannotError, ValueError) as error:
+            return f"The tool could not do that: {error}"
+
+
+def _divided(context: int | None, answer: int, prompt: int) -> tuple[int, int]:
+    """Tokens for the prompt and for the answer. A small model's context is shared: a quarter is the answer's."""
+    if context is None:
+        return prompt, answer
+    answer = min(answer, context // 4)
+    return min(prompt, context - answer), answer
+
+
+def _called(calls: Sequence[ToolCall]) -> Message:
+    made = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in calls
+    ]
+    return {"role": "assistant", "content": None, "tool_calls": made}

@@ -1,0 +1,57 @@
+"""What the box answers by itself, without a language model; with one, the same skill is its tool."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Protocol
+
+from appliance.assistant import skills
+
+
+class CannotError(Exception):
+    """The skill was asked for something that it cannot do; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a skill may know of the moment it is asked in."""
+
+    now: datetime
+    examples: Sequence[str]
+
+
+class Skill(Protocol):
+    """`NAME`, `DESCRIPTION` and `PARAMETERS` (JSON Schema) are what a model reads; `EXAMPLES` are for people."""
+
+    NAME: str
+    DESCRIPTION: str
+    PARAMETERS: Mapping[str, object]
+    EXAMPLES: Sequence[str]
+
+    def answer(self, text: str, moment: Moment) -> str | None:
+        """The answer to a sentence of the user's, or `None` if it is not this skill's business."""
+
+    def use(self, arguments: Mapping[str, object], moment: Moment) -> str:
+        """The answer to a model's call. Raises `CannotError`."""
+
+
+@cache
+def all_skills() -> tuple[Skill, ...]:
+    """One module each, found by listing the folder, in the order of their names."""
+    names = sorted(module.name for module in pkgutil.iter_modules(skills.__path__))
+    return tuple(importlib.import_module(f"{skills.__name__}.{name}").SKILL for name in names)
+
+
+def tools(known: Sequence[Skill]) -> list[dict[str, object]]:
+    """The skills as OpenAI's tools."""
+    return [
+        {
+            "type": "function",
+            "function": {"name": skill.NAME, "description": skill.DESCRIPTION, "parameters": skill.PARAMETERS},
+        }
+        for skill in known
+        if skill.DESCRIPTION
+    ]
