@@ -3,6 +3,7 @@
 import argparse
 import ipaddress
 import logging
+import os
 import socket
 import sys
 from pathlib import Path
@@ -42,6 +43,7 @@ class Server(uvicorn.Server):
 
 def main() -> None:
     arguments = _parser().parse_args()
+    os.umask(0o077)  # whatever this process writes is its own user's
     try:
         settings = read_settings(arguments.data, host=arguments.host, port=arguments.port, profile=arguments.profile)
         log_as_json("api", settings.log_level)

@@ -78,7 +78,11 @@ async def test_a_second_process_is_refused(tmp_path: Path, database: Database) -
         "asyncio.run(Database.open(pathlib.Path(sys.argv[1]), bytes(range(32))))"
     )
     process = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", code, str(tmp_path / "yu.db")], capture_output=True, text=True, check=False
+        subprocess.run,
+        [sys.executable, "-c", code, str(tmp_path / "yu.db")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert process.returncode != 0
     assert "Another process uses this store" in process.stderr
