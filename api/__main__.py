@@ -4,6 +4,7 @@ import argparse
 import ipaddress
 import logging
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
-    """Says where it listens once it does, in `run/url`."""
+    """Says where it listens once it does, in `run/url`; when told to end, ends the answers under way first."""
 
     def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
         super().__init__(config)
@@ -40,6 +41,11 @@ class Server(uvicorn.Server):
             write_durably(self._settings.run_folder / "url", f"{scheme}://{host}:{port}".encode())
             logger.info("listening", extra={"host": host, "port": port})
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if box := self.lifespan.state.get("box"):
+            await box.chat.aclose()  # their readers get what there is and are done: nobody waits for a long answer
+        await super().shutdown(sockets)
+
 
 def main() -> None:
     arguments = _parser().parse_args()
@@ -52,8 +58,14 @@ def main() -> None:
         sys.exit(error.message)
     settings.run_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     server = Server(_config(settings), settings)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _handled)
     server.run()
     sys.exit(0 if server.started else 1)
+
+
+def _handled(number: int, frame: object) -> None:
+    """uvicorn ends on these signals and then raises them again: the process has ended well and says 0."""
 
 
 def _parser() -> argparse.ArgumentParser:
