@@ -29,14 +29,17 @@ class Engines:
         self.read = self._chain(Task.READ)
 
     async def aclose(self) -> None:
-        for client in (*self._clients.values(), *(model for _, model in self._models)):
-            await client.aclose()
+        for _, engine in self._all():
+            await engine.aclose()
 
     async def health(self) -> dict[str, bool]:
         """Who answers now, by name."""
-        engines: list[tuple[str, LLM | EngineClient]] = [*self._models, *self._clients.items()]
+        engines = self._all()
         healthy = await asyncio.gather(*(engine.healthy() for _, engine in engines))
         return dict(zip((name for name, _ in engines), healthy, strict=True))
+
+    def _all(self) -> list[tuple[str, LLM | EngineClient]]:
+        return [*self._models, *self._clients.items()]
 
     def _chain(self, task: Task) -> Chain[EngineClient]:
         return Chain([(name, self._client(name, address, key)) for name, address, key in self._links(task)])

@@ -1,15 +1,14 @@
 """The only place that knows all the parts: it makes them from the settings and closes them in reverse."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 from appliance.assistant.answers import Answers
 from appliance.assistant.chat import Chat
 from appliance.assistant.conversations import Conversations
 from appliance.assistant.messages import Messages
-from appliance.assistant.skill import all_skills
+from appliance.assistant.skillset import all_skills
 from appliance.engines import Engines
 from appliance.identity.accounts import Accounts
 from appliance.identity.claim import ClaimCode

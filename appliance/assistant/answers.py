@@ -6,7 +6,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
-from appliance.assistant.skill import CannotError, Moment, Skill, tools
+from appliance.assistant.skill import CannotError, Moment, Skill
+from appliance.assistant.skillset import tools
 from appliance.assistant.window import estimated_tokens, window
 from appliance.settings import Chat
 from serving.chain import Answered, Chain

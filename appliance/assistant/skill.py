@@ -1,14 +1,9 @@
 """What the box answers by itself, without a language model; with one, the same skill is its tool."""
 
-import importlib
-import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Protocol
-
-from appliance.assistant import skills
 
 
 class CannotError(Exception):
@@ -36,22 +31,3 @@ class Skill(Protocol):
 
     def use(self, arguments: Mapping[str, object], moment: Moment) -> str:
         """The answer to a model's call. Raises `CannotError`."""
-
-
-@cache
-def all_skills() -> tuple[Skill, ...]:
-    """One module each, found by listing the folder, in the order of their names."""
-    names = sorted(module.name for module in pkgutil.iter_modules(skills.__path__))
-    return tuple(importlib.import_module(f"{skills.__name__}.{name}").SKILL for name in names)
-
-
-def tools(known: Sequence[Skill]) -> list[dict[str, object]]:
-    """The skills as OpenAI's tools."""
-    return [
-        {
-            "type": "function",
-            "function": {"name": skill.NAME, "description": skill.DESCRIPTION, "parameters": skill.PARAMETERS},
-        }
-        for skill in known
-        if skill.DESCRIPTION
-    ]

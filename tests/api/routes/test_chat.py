@@ -125,15 +125,15 @@ def test_a_dropped_stream_goes_on_where_it_broke_without_a_second_generation(
 ) -> None:
     user = slow_box.new_user()
     requests = slow_stub.stats()["requests"]
-    heard = ""
+    heard, last_id = "", ""
     with user.stream("say 40 words") as events:
         for kind, data, event_id in events:
-            heard += data if kind == "token" else ""
+            heard, last_id = heard + (data if kind == "token" else ""), event_id
             if heard.count(" ") == 10:
                 break
-    message_id = event_id.partition(":")[0]
+    message_id = last_id.partition(":")[0]
     with user.http.stream(
-        "GET", f"/api/v1/chat/messages/{message_id}/stream", headers={"Last-Event-ID": event_id}
+        "GET", f"/api/v1/chat/messages/{message_id}/stream", headers={"Last-Event-ID": last_id}
     ) as response:
         rest = list(Events(response))
     heard += "".join(data for kind, data, _ in rest if kind == "token")
