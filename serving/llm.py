@@ -3,12 +3,13 @@
 Messages hold text only. No image address ever travels: an engine would fetch it.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import ClientResponse
+from aiohttp import ClientError, ClientResponse
 from pydantic_core import from_json
 
 from serving.http import Wire
@@ -17,6 +18,7 @@ from serving.wire import CHAT, MODELS, EngineError, EngineUnavailableError
 Message = Mapping[str, object]  # OpenAI's: role, content, tool_calls, tool_call_id
 
 LINE_BYTES = 1 << 20
+DRAIN_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ async def _data_lines(response: ClientResponse) -> AsyncGenerator[bytes, None]:
                 if line.startswith(b"data:"):
                     data = line[5:].strip()
                     if data == b"[DONE]":
+                        await _drain(response)
                         return
                     yield data
             if len(rest) > LINE_BYTES:
@@ -132,6 +135,13 @@ async def _data_lines(response: ClientResponse) -> AsyncGenerator[bytes, None]:
     except TimeoutError as error:
         raise EngineUnavailableError("The engine fell silent.") from error
     raise EngineUnavailableError("The engine's answer was cut off.")
+
+
+async def _drain(response: ClientResponse) -> None:
+    """Reads what ends the body, so that the connection can be used again; a server that dawdles loses it."""
+    with suppress(TimeoutError, ClientError):
+        async with asyncio.timeout(DRAIN_S):
+            await response.content.readany()
 
 
 @dataclass

@@ -45,6 +45,8 @@ class AccessTokens:
             raise UnauthorizedError from error
         if claims.keys() != _CLAIMS.keys() or any(type(claims[name]) is not kind for name, kind in _CLAIMS.items()):
             raise UnauthorizedError
+        if claims["exp"] - claims["iat"] > self.lifetime_s:
+            raise UnauthorizedError
         return Claims(**claims)
 
 

@@ -90,11 +90,11 @@ class Database:
         if self._closed:
             return
         self._closed = True
-        self._queue.put(None)
-        await asyncio.to_thread(self._writer.join)
         await asyncio.to_thread(self._readers.shutdown)
         for reader in self._open_readers:
             reader.close()
+        self._queue.put(None)  # the writer's connection is the last to close: that folds the WAL into the database
+        await asyncio.to_thread(self._writer.join)
         self._lock.close()
 
     # --- the opener -------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What is checked before a box starts: nobody else is up on its data, and its port is free."""
 
+import errno
 import fcntl
 import socket
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ def only_one(data: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyUpError(
-                f"The box is already up on {data}. Stop that one first (Ctrl-C), or use another folder: yu up --data DIR"
+                f"The box is already up on {data}. Stop that one first (Ctrl-C), or: yu up --data OTHER"
             ) from None
         yield
 
@@ -40,9 +41,11 @@ def check_port(host: str, port: int) -> None:
             attempt.bind(address)
     except PermissionError:
         raise PortTakenError(f"Port {port} is for root alone. Take one above 1023: yu up --port 8080") from None
-    except socket.gaierror:
-        raise PortTakenError(f"This machine has no address {host!r}. Take its own: yu up --host 127.0.0.1") from None
     except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise PortTakenError(
+                f"This machine has no address {host!r}. Take its own: yu up --host 127.0.0.1"
+            ) from None
         other = port % 65535 + 1
         raise PortTakenError(
             f"Port {port} of {host} cannot be used: {error.strerror}. Take another: yu up --port {other}"

@@ -72,6 +72,13 @@ async def test_writes_in_flight_are_finished_by_closing(tmp_path: Path) -> None:
     await again.aclose()
 
 
+async def test_an_orderly_end_leaves_one_file(tmp_path: Path, database: Database) -> None:
+    await database.write(add("one"))
+    await database.read(texts)
+    await database.aclose()
+    assert [file.name for file in tmp_path.glob("yu.db*")] == ["yu.db"]
+
+
 async def test_a_second_process_is_refused(tmp_path: Path, database: Database) -> None:
     code = (
         "import asyncio, pathlib, sys; from appliance.store.database import Database\n"
