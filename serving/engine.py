@@ -1,13 +1,18 @@
 """What an engine offers: one Protocol a task. An engine class fulfils those its card names.
 
 Every method is plain blocking code, called off the event loop one call at a time (see `running.py`). Loading happens in
-the constructor; `close` gives everything back. Bad input raises `BadMediaError`/`UnsupportedError` of `serving.wire`.
+the constructor; `close` gives everything back. What an engine cannot run without it asks for there, and raises
+`EngineUnavailableError` with the command that installs it. Bad input raises `BadMediaError`/`UnsupportedError` of
+`serving.wire`.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from models.tasks import Detection, Language, LanguageGuess, Line, Transcript, Translation
+
+if TYPE_CHECKING:  # an engine without pictures should not pay for numpy
+    from serving.images import Image
 
 
 class Engine(Protocol):
@@ -44,9 +49,10 @@ class Identifies(Protocol):
 
 @runtime_checkable
 class Detects(Protocol):
-    def detect(self, image: bytes, threshold: float) -> Sequence[Detection]: ...
+    def detect(self, image: "Image", threshold: float) -> Sequence[Detection]: ...
 
 
 @runtime_checkable
 class Reads(Protocol):
-    def read(self, image: bytes, languages: Sequence[str]) -> Sequence[Line]: ...
+    def read(self, image: "Image", languages: Sequence[str]) -> Sequence[Line]:
+        """`languages` are ISO 639-1 codes; none means all that are installed."""

@@ -211,7 +211,7 @@ def test_last_words_of_a_json_log_are_its_message(tmp_path: Path) -> None:
 
 def test_the_base_profile_needs_its_four_engines_and_the_api(tmp_path: Path) -> None:
     chosen = plan(read_settings(tmp_path, profile="base", venvs={"engines": sys.executable}), ("--port", "0"))
-    assert [each.name for each in chosen.programs] == [API, "espeak", "lingua", "opencv", "tesseract"]
+    assert [each.name for each in chosen.programs] == [API, "espeak", "langid", "opencv", "tesseract"]
     assert chosen.programs[0].argv[-4:] == ("--data", str(tmp_path), "--port", "0")
     assert chosen.missing == ()
 
@@ -219,7 +219,7 @@ def test_the_base_profile_needs_its_four_engines_and_the_api(tmp_path: Path) -> 
 def test_somebody_elses_server_is_not_started(tmp_path: Path) -> None:
     remote = {"url": "http://127.0.0.1:11434", "model": "llama3"}
     settings = read_settings(tmp_path, profile="base", chains={"chat": [remote], "speak": [], "detect": [], "read": []})
-    assert [card.name for card in chosen_cards(settings)] == ["lingua"]
+    assert [card.name for card in chosen_cards(settings)] == ["langid"]
 
 
 def test_the_language_model_is_slow_and_keeps_its_files_in_the_data_folder(tmp_path: Path) -> None:

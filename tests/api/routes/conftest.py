@@ -9,7 +9,7 @@ import pytest
 from tests.running import CHECKOUT, RunningBox, User, wait_until
 
 ENGINES_PYTHON = Path(os.environ.get("YU_ENGINES_PYTHON", CHECKOUT / ".venv-engines/bin/python"))
-CARDS = ("espeak", "lingua", "opencv", "tesseract")
+CARDS = ("espeak", "langid", "opencv", "tesseract")
 
 
 @pytest.fixture(scope="session")
