@@ -55,6 +55,7 @@ class LLM:
     def __init__(self, address: str, model: str, api_key: str | None = None) -> None:
         self.model = model
         self._wire = Wire(address, api_key)
+        self._salted = address.startswith("unix:")  # our own vLLM: others may refuse a field that they do not know
         self._context: int | None = None
         self._asked = False
 
@@ -105,7 +106,7 @@ class LLM:
         }
         if tools:
             body["tools"] = list(tools)
-        if salt is not None:
+        if salt is not None and self._salted:
             body["cache_salt"] = salt
         answer = _Answer()
         opened = self._wire.stream("POST", CHAT, json=body, timeout_s=timeout_s)

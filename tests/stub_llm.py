@@ -6,7 +6,8 @@ message, so that a test says what it needs where it needs it:
     say N words      N words, `--interval-ms` apart          call NAME {json}   a tool call
     wait S           silence for S seconds, then `done`      fail 500           that status
     cut after N      N words, then the connection drops      garbage            a line that is no JSON
-    show messages    the messages it was sent, as JSON       anything else      `You said: …`
+    show messages    the messages it was sent, as JSON       without tools      400 if it is offered any
+    anything else    `You said: …`
 
 After a `tool` message it repeats the tool's text. `GET /stats` counts requests, open answers, cut ones.
 Raw asyncio: it must cost less than what is measured through it.
@@ -71,6 +72,8 @@ class Stub:
         order = last["content"] if last["role"] != "tool" else f"repeat {last['content']}"
         if match := re.fullmatch(r"fail (\d+)", order):
             return send(writer, int(match[1]), {"error": {"message": "told to fail"}})
+        if order == "without tools" and request.get("tools"):
+            return send(writer, 400, {"error": {"message": "this model does not support tools"}})
         self.stats.active += 1
         gone = asyncio.ensure_future(reader.read(1))
         work = asyncio.ensure_future(self.stream(request, order, writer))

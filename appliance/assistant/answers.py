@@ -51,6 +51,7 @@ class Answers:
         self._settings = settings
         self._answer_tokens = answer_tokens
         self._now = now
+        self._without_tools: set[LLM] = set()
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Answered[Text | Finish], None]:
         """Texts, then one `Finish`. A failure after the first piece is raised as `EngineUnavailableError`."""
@@ -102,21 +103,38 @@ class Answers:
     async def _round(
         self, model: LLM, messages: Sequence[Message], longest: int, salt: str, last: bool
     ) -> AsyncGenerator[Delta, None]:
-        stream = model.stream(
+        """One request. A model that takes no tools says so once, by refusing; it is asked without them from then on."""
+        offered = () if last or model in self._without_tools else self._tools
+        try:
+            async with aclosing(self._request(model, messages, longest, salt, offered)) as deltas:
+                async for delta in deltas:
+                    yield delta
+            return
+        except RefusedError as error:
+            # the user's words are text of a good length: what the model refuses is our request
+            if not offered:
+                raise EngineUnavailableError(f"The language model refused: {error}") from error
+        async with aclosing(self._round(model, messages, longest, salt, last=True)) as deltas:
+            async for delta in deltas:
+                yield delta
+        self._without_tools.add(model)
+
+    def _request(
+        self,
+        model: LLM,
+        messages: Sequence[Message],
+        longest: int,
+        salt: str,
+        offered: Sequence[Mapping[str, object]],
+    ) -> AsyncGenerator[Delta, None]:
+        return model.stream(
             messages,
             max_tokens=longest,
             temperature=self._settings.temperature,
-            tools=() if last else self._tools,
+            tools=offered,
             salt=salt,
             timeout_s=self._settings.first_token_timeout_s,
         )
-        try:
-            async with aclosing(stream) as deltas:
-                async for delta in deltas:
-                    yield delta
-        except RefusedError as error:
-            # the user's words are text of a good length: what the model refuses is our request
-            raise EngineUnavailableError(f"The language model refused: {error}") from error
 
     def _use(self, call: ToolCall) -> Message:
         return {"role": "tool", "tool_call_id": call.id, "content": self._result(call)}

@@ -74,6 +74,15 @@ def test_a_tool_that_cannot_is_told_to_the_model_and_not_to_the_log_alone(user: 
     assert "could not" in user.say("call calculate {not json").json()["response"]
 
 
+def test_a_model_that_refuses_tools_is_asked_without_them(fresh_box: RunningBox, stub: StubModel) -> None:
+    user = fresh_box.new_user()
+    asked = stub.stats()["requests"]
+    assert user.say("without tools").json()["response"] == "You said: without tools"
+    assert user.say("without tools").json()["degraded"] is False
+    assert stub.stats()["requests"] == asked + 3  # refused once, then known
+    user.http.close()
+
+
 def test_the_same_key_twice_is_one_message(user: User, stub: StubModel) -> None:
     first = user.say("once only", key="k1").json()
     asked = stub.stats()["requests"]
