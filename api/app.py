@@ -1,7 +1,7 @@
 """Puts the parts together: the box in the lifespan, the URLs in the router, one shape for every error."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from itertools import groupby
@@ -23,8 +23,6 @@ from api.urls import SOCKET, URLS, Url
 from appliance.errors import YuError
 from appliance.runtime import open_runtime
 from appliance.settings import Settings
-
-Handler = Callable[[Request], Awaitable[ASGIApp]]
 
 
 def create_app(settings: Settings) -> ASGIApp:

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from appliance.errors import BadSettingsError
-from models.profiles import profile
+from models.catalog import cards_for
+from models.profiles import profile, profile_names
 from models.tasks import Task
 
 CHECKOUT = Path(__file__).parents[1]
@@ -82,6 +83,16 @@ class Settings(BaseSettings):
     venvs: Venvs = Venvs()
     tls: Tls | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> "Settings":
+        if self.profile not in profile_names():
+            raise ValueError(f"profile: there is no {self.profile!r}; there are: {', '.join(profile_names())}")
+        for task, links in self.chains.items():
+            known = {card.name for card in cards_for(task)}
+            if unknown := [link for link in links if isinstance(link, str) and link not in known]:
+                raise ValueError(f"chains.{task}: the catalogue has no {unknown[0]!r} for this; see `yu models list`")
+        return self
 
     def chain(self, task: Task) -> tuple[str | Remote, ...]:
         chosen = self.chains.get(task)
