@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 
 from appliance.errors import InvalidRequestError, ModelNotInstalledError, UnavailableError, UnsupportedMediaError
 from appliance.settings import Remote, Settings
+from models.catalog import cards
 from models.tasks import Task
 from serving.chain import Chain, NobodyAnsweredError
 from serving.client import EngineClient
-from serving.llm import LLM
+from serving.llm import LLM, USUAL_TEMPERATURE
 from serving.wire import EngineUnavailableError, RefusedError, UnsupportedError
 
 
@@ -19,7 +20,7 @@ class Engines:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._clients: dict[str, EngineClient] = {}
-        self._models = [(name, LLM(address, name, key)) for name, address, key in self._links(Task.CHAT)]
+        self._models = [(name, _model(name, address, key)) for name, address, key in self._links(Task.CHAT)]
         self.chat = Chain(self._models)
         self.speak = self._chain(Task.SPEAK)
         self.transcribe = self._chain(Task.TRANSCRIBE)
@@ -56,6 +57,12 @@ class Engines:
                 yield link.model, link.url, link.api_key
             else:
                 yield link, f"unix:{self._settings.socket(link)}", None
+
+
+def _model(name: str, address: str, api_key: str | None) -> LLM:
+    card = cards().get(name)
+    temperature = card.options.get("temperature", USUAL_TEMPERATURE) if card else USUAL_TEMPERATURE
+    return LLM(address, name, api_key, float(str(temperature)))
 
 
 @asynccontextmanager

@@ -45,7 +45,7 @@ class Chat(Group):
     resume_window_s: float = 0.5
     slow_reader_s: float = 10.0
     first_token_timeout_s: float = 60.0
-    temperature: float = 0.7
+    temperature: float | None = None  # for every model; else the model's own
 
 
 class Identity(Group):

@@ -1,6 +1,7 @@
 """A profile names, for each task, the models to try in order. One TOML file each; the folder is the list."""
 
 import tomllib
+from functools import cache
 from pathlib import Path
 
 from models.tasks import Task
@@ -21,6 +22,7 @@ def profile_names() -> list[str]:
     return sorted(file.stem for file in FOLDER.glob("*.toml"))
 
 
+@cache
 def profile(name: str) -> Chains:
     """The profile's chains; a task that it leaves out has an empty one."""
     if name not in profile_names():

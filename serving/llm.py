@@ -19,6 +19,7 @@ Message = Mapping[str, object]  # OpenAI's: role, content, tool_calls, tool_call
 
 LINE_BYTES = 1 << 20
 DRAIN_S = 0.2
+USUAL_TEMPERATURE = 0.7  # what a chat model is asked with when neither its card nor the settings say
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,11 @@ Delta = Text | ToolCall | Finish
 class LLM:
     """One server and the model it is asked for. `salt` keeps one user's prefix cache from another's clock (vLLM)."""
 
-    def __init__(self, address: str, model: str, api_key: str | None = None) -> None:
+    def __init__(
+        self, address: str, model: str, api_key: str | None = None, temperature: float = USUAL_TEMPERATURE
+    ) -> None:
         self.model = model
+        self.temperature = temperature
         self._wire = Wire(address, api_key)
         self._salted = address.startswith("unix:")  # our own vLLM: others may refuse a field that they do not know
         self._context: int | None = None
@@ -90,7 +94,7 @@ class LLM:
         messages: Sequence[Message],
         *,
         max_tokens: int,
-        temperature: float,
+        temperature: float | None = None,
         tools: Sequence[Mapping[str, object]] = (),
         salt: str | None = None,
         timeout_s: float = 60.0,
@@ -100,7 +104,7 @@ class LLM:
             "model": self.model,
             "messages": list(messages),
             "max_tokens": max_tokens,
-            "temperature": temperature,
+            "temperature": self.temperature if temperature is None else temperature,
             "stream": True,
             "stream_options": {"include_usage": True},
         }

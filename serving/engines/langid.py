@@ -1,6 +1,6 @@
 """py3langid: names the language of a text by the frequencies of its byte groups.
 
-Chosen by measurement over 21 short sentences in 15 languages: 19 right, 5 MB on disk; lingua has 19 right with 1.1 GB of
+Measured on 21 short sentences in 15 languages: 19 right, 5 MB on disk; lingua has 19 right with 1.1 GB of
 memory and 13 in the mode that fits; CLD2 has 20 right but needs a compiler. Its confidence is low where it should be.
 """
 
