@@ -1,5 +1,6 @@
 """Bodies are counted while they come and checked against closed types: an unknown field is an error that names it."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator
 from typing import TypeVar
 
@@ -14,6 +15,8 @@ M = TypeVar("M", bound="Body")
 
 FIELD_BYTES = 64 << 10
 FILENAME_CHARS = 1024
+NAMED_FIELDS = 100
+NAMED_CHARS = 100  # of a field's name, where an error names it
 
 
 class Body(BaseModel):
@@ -41,9 +44,9 @@ def checked(kind: type[M], raw: bytes | str) -> M:
 
 def read_query(request: Request, kind: type[M]) -> M:
     """Numbers in a query are text: they are read as such; nothing else is bent to fit."""
-    names = [name for name, _ in request.query_params.multi_items()]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise InvalidRequestError(twice, "given twice")
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    if twice := next((name for name, times in given.items() if times > 1), None):
+        raise InvalidRequestError(twice[:NAMED_CHARS], "given twice")
     try:
         return kind.model_validate_strings(dict(request.query_params))
     except ValidationError as error:
@@ -62,7 +65,7 @@ async def read_upload(request: Request, file_field: str, kind: type[M], limit: i
     if not isinstance(file, UploadFile):
         raise InvalidRequestError(file_field, "required" if file is None else "must be a file")
     if misplaced := next((name for name, part in parts.items() if isinstance(part, UploadFile)), None):
-        raise InvalidRequestError(misplaced, "must be text, not a file")
+        raise InvalidRequestError(misplaced[:NAMED_CHARS], "must be text, not a file")
     try:
         fields = kind.model_validate_strings(parts)
     except ValidationError as error:
@@ -80,19 +83,37 @@ async def _parts(request: Request, limit: int, kind: type[Body]) -> dict[str, Up
     except MultiPartException as error:
         raise BadRequestError(f"The form cannot be read: {error.message}") from error
     except (UnicodeDecodeError, LookupError, ValueError, KeyError) as error:
-        raise BadRequestError("The form cannot be read: a part's header is not valid.") from error
+        raise BadRequestError("The form cannot be read: a part of it is not valid.") from error
     parts: dict[str, UploadFile | str] = {}
     for name, part in form.multi_items():
         if name in parts:
-            raise InvalidRequestError(name, "given twice")
+            raise InvalidRequestError(name[:NAMED_CHARS], "given twice")
         if isinstance(part, UploadFile) and len(part.filename or "") > FILENAME_CHARS:
-            raise InvalidRequestError(name, "its file name is too long")
+            raise InvalidRequestError(name[:NAMED_CHARS], "its file name is too long")
         parts[name] = part
     return parts
 
 
 class _InMemory(MultiPartParser):
     spool_max_size = 1 << 30  # never reached: the body's own limit is lower
+
+    def on_part_begin(self) -> None:
+        super().on_part_begin()
+        self._charset = "utf-8"  # whatever the form says: some of Python's codecs are slow, some make lone surrogates
+
+    def on_part_end(self) -> None:
+        part = self._current_part
+        if part.file is None and not _is_utf8(part.data):
+            raise InvalidRequestError(part.field_name[:NAMED_CHARS], "neither a file nor a text in UTF-8")
+        super().on_part_end()
+
+
+def _is_utf8(data: bytearray) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 async def _read(request: Request, limit: int) -> bytes:
@@ -121,11 +142,13 @@ def _media_type(request: Request) -> str:
 
 def named(error: ValidationError) -> YuError:
     """The first thing that is wrong, with the field it is wrong in."""
+    if (count := error.error_count()) > NAMED_FIELDS:
+        return InvalidRequestError("body", f"{count} fields are wrong")  # to list them takes longer than to find them
     problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
     kind = problem["type"]
     if kind == "json_invalid":
         return BadRequestError("The body is not valid JSON.")
-    field = ".".join(str(part) for part in problem["loc"]) or "body"
+    field = ".".join(str(part) for part in problem["loc"])[:NAMED_CHARS] or "body"
     if kind == "missing":
         return InvalidRequestError(field, "required", f"The request is missing required field: {field}")
     if kind == "extra_forbidden":

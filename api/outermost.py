@@ -46,8 +46,17 @@ class Outermost:
             nonlocal status
             if message["type"] in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
                 status = message.get("status", 101)
-                message = {**message, "headers": _with_ours(message.get("headers", ()), request_id)}
+                message = {**message, "headers": [*with_ours(message.get("headers", ()), request_id), *closing(status)]}
+            elif message["type"] == "websocket.close" and not status:  # no route took it
+                nowhere = plain_error(404, "There is no such path here.", request_id)
+                await nowhere(scope, receive, send_with_headers)
+                return
             await send(message)
+
+        def closing(status: int) -> list[tuple[bytes, bytes]]:
+            """A client that was not told to continue keeps its body: what it sends next must not be taken for it."""
+            waits = any(name == b"expect" for name, _ in scope["headers"])
+            return [(b"connection", b"close")] if waits and status >= 400 else []
 
         app = self._app if self._known(scope) else plain_error(400, "This box is not called that.", request_id)
         try:
@@ -72,7 +81,7 @@ def _is_loopback(name: str) -> bool:
         return name == "localhost"
 
 
-def _with_ours(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+def with_ours(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
     theirs = list(headers)
     names = {name.lower() for name, _ in theirs}
     ours = [pair for pair in _HEADERS if pair[0] not in names]

@@ -8,7 +8,6 @@ import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import RootModel, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -59,12 +58,22 @@ class Socket(Generic[F]):
     async def _read(self) -> None:
         sessions, principal = box_of(self.websocket).sessions, principal_of(self.websocket)
         while True:
-            text = await self.websocket.receive_text()
-            await sessions.check(principal)
+            text = await self._received()
             try:
+                await sessions.check(principal)
                 await self._take(self._parsed(text))
+            except UnauthorizedError:
+                raise
             except YuError as error:
                 await self.send({"type": "error", "data": error_detail(error, self.request_id)})
+
+    async def _received(self) -> str | bytes:
+        """Raises `WebSocketDisconnect`."""
+        message = await self.websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message["code"])
+        text: str | bytes = message.get("text") or message.get("bytes") or b""
+        return text
 
     async def _take(self, frame: F) -> None:
         if getattr(frame.root, "type", None) == "stop":
@@ -95,7 +104,7 @@ class Socket(Generic[F]):
         async with asyncio.timeout(self._slow_s):
             await self.websocket.send_text(json.dumps(frame))
 
-    def _parsed(self, text: str) -> F:
+    def _parsed(self, text: str | bytes) -> F:
         try:
             return self._kind.model_validate_json(text, strict=True)
         except ValidationError as error:
@@ -117,6 +126,6 @@ def check_origin(websocket: WebSocket) -> None:
     origins = websocket.headers.getlist("origin")
     if not origins:
         return
-    parts = urlsplit(origins[0])
-    if len(origins) > 1 or parts.scheme not in ("http", "https") or parts.netloc != websocket.headers.get("host"):
+    scheme, _, netloc = origins[0].partition("://")
+    if len(origins) > 1 or scheme not in ("http", "https") or netloc != websocket.headers.get("host"):
         raise ForbiddenError("This page may not open a connection to the box.")

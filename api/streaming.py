@@ -5,11 +5,11 @@ uvicorn speaks ASGI 2.3: a client that left is a message on `receive`, so somebo
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Coroutine
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager, aclosing, suppress
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 T = TypeVar("T")
 
@@ -36,19 +36,22 @@ class EventStream:
         self._session = session
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         async with aclosing(self._events):
             with self._session as ended:
                 await first_of(self._write(send), gone(receive), _beat(send), ended.wait())
 
     async def _write(self, send: Send) -> None:
-        async for event in self._events:
-            try:
-                async with asyncio.timeout(self._slow_s):
-                    await send({"type": "http.response.body", "body": event, "more_body": True})
-            except TimeoutError:
-                return  # dropping the connection frees its buffer; the turn stops when its last reader is gone
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        with suppress(TimeoutError):  # dropping the connection frees its buffer; a turn stops with its last reader
+            first = await anext(self._events)  # its source is open before the client can keep us waiting
+            await self._send(send, {"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            await self._send(send, {"type": "http.response.body", "body": first, "more_body": True})
+            async for event in self._events:
+                await self._send(send, {"type": "http.response.body", "body": event, "more_body": True})
+            await self._send(send, {"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send(self, send: Send, message: Message) -> None:
+        async with asyncio.timeout(self._slow_s):
+            await send(message)
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:

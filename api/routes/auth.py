@@ -12,18 +12,20 @@ from api.bodies import Body, read_json
 from api.principal import box_of, principal_of
 from appliance.identity.accounts import Account
 
+Email = Annotated[str, Field(max_length=254)]  # RFC 5321; to fold a long one would take the box minutes
+Username = Annotated[str | None, Field(max_length=32)]
 Password = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
 class Registration(Body):
-    email: str
+    email: Email
     password: Password
-    username: str | None = None
+    username: Username = None
     claim_code: Annotated[str | None, Field(max_length=64)] = None
 
 
 class Login(Body):
-    email: str
+    email: Email
     password: Password
     device: Annotated[str | None, Field(max_length=100)] = None
 
@@ -33,9 +35,9 @@ class RefreshRequest(Body):
 
 
 class NewUser(Body):
-    email: str
+    email: Email
     password: Password
-    username: str | None = None
+    username: Username = None
     role: Literal["admin", "user"] = "user"
 
 

@@ -140,11 +140,12 @@ async def _events(request: Request, turn: Turn, start: int) -> AsyncGenerator[by
     """Each token carries `message:offset` as its id: what a client sends back as Last-Event-ID."""
     message_id = turn.exchange.answer_id
     begun = {"message_id": message_id, "conversation_id": turn.exchange.conversation_id}
-    yield _event("start", begun, f"{message_id}:{start}")
-    async with aclosing(turn.follow(start)) as items:
-        async for item in items:
-            kind, data, offset = _told(turn, item, request_id_of(request))
-            yield _event(kind, data, f"{message_id}:{offset}")
+    with turn.reader():
+        yield _event("start", begun, f"{message_id}:{start}")
+        async with aclosing(turn.follow(start)) as items:
+            async for item in items:
+                kind, data, offset = _told(turn, item, request_id_of(request))
+                yield _event(kind, data, f"{message_id}:{offset}")
 
 
 def _told(turn: Turn, item: Piece | Done, request_id: str) -> tuple[str, object, int]:
@@ -235,8 +236,9 @@ async def _frame_answers(connection: Socket[ChatFrame], frame: ChatFrame) -> Asy
         question = Question(owner, given.message, given.conversation_id, given.personality, given.idempotency_key)
         turn, start = await box.chat.ask(question), 0
     begun = {"message_id": turn.exchange.answer_id, "conversation_id": turn.exchange.conversation_id}
-    yield {"type": "start", "data": begun}
-    async with aclosing(turn.follow(start)) as items:
-        async for item in items:
-            kind, data, offset = _told(turn, item, connection.request_id)
-            yield {"type": kind, "data": data, "message_id": turn.exchange.answer_id, "offset": offset}
+    with turn.reader():
+        yield {"type": "start", "data": begun}
+        async with aclosing(turn.follow(start)) as items:
+            async for item in items:
+                kind, data, offset = _told(turn, item, connection.request_id)
+                yield {"type": kind, "data": data, "message_id": turn.exchange.answer_id, "offset": offset}

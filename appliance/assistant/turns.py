@@ -5,11 +5,14 @@ has left, the turn is stopped, unless one comes back within the window or it was
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from appliance.assistant.messages import Ending, Exchange
 from appliance.errors import NotFoundError, YuError
+
+FIRST_READER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Turn:
 
     def written_by(self, writer: "asyncio.Task[None] | None") -> None:
         self._writer = writer
+        if self._readers == 0 and writer is not None:
+            self._stop_unread_after(FIRST_READER_S)  # its first reader may be gone before it has come
 
     def append(self, text: str) -> None:
         self.text += text
@@ -59,11 +64,24 @@ class Turn:
         if self._writer is not None:
             self._writer.cancel()
 
+    @contextmanager
+    def reader(self) -> Iterator[None]:
+        """Somebody is there: the turn goes on for as long as one is."""
+        self._readers += 1
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+        try:
+            yield
+        finally:
+            self._readers -= 1
+            if self._readers == 0 and self.done is None:
+                self._stop_unread_after(self._window_s)
+
     async def follow(self, start: int = 0) -> AsyncGenerator[Piece | Done, None]:
         """From the given character on; ends after `Done`."""
-        self._arrive()
-        try:
-            position = min(start, len(self.text))
+        position = min(start, len(self.text))
+        with self.reader():
             while True:
                 news, done = self._news, self.done
                 if position < len(self.text):
@@ -74,23 +92,14 @@ class Turn:
                     return
                 else:
                     await news.wait()
-        finally:
-            self._leave()
 
     def _tell(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
 
-    def _arrive(self) -> None:
-        self._readers += 1
-        if self._leaving is not None:
-            self._leaving.cancel()
-            self._leaving = None
-
-    def _leave(self) -> None:
-        self._readers -= 1
-        if self._readers == 0 and self.done is None and self._window_s is not None:
-            self._leaving = asyncio.get_running_loop().call_later(self._window_s, self.stop)
+    def _stop_unread_after(self, seconds: float | None) -> None:
+        if self._window_s is not None and seconds is not None:
+            self._leaving = asyncio.get_running_loop().call_later(seconds, self.stop)
 
 
 class Turns:
