@@ -107,6 +107,8 @@ def _check_reach(settings: Settings) -> None:
     if _is_loopback(settings.host):
         return
     claimed = (settings.data / "yu.db").exists() and not (settings.data / "claim-code").exists()
+    if settings.identity.registration == "open":
+        raise BadSettingsError(settings.data / "yu.toml", "identity.registration: open only on 127.0.0.1.")
     if settings.tls is None or not claimed:
         raise BadSettingsError(
             settings.data / "yu.toml",
