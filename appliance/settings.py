@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from appliance.errors import BadSettingsError
@@ -87,7 +88,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _names_exist(self) -> "Settings":
         if self.profile not in profile_names():
-            raise ValueError(f"profile: there is no {self.profile!r}; there are: {', '.join(profile_names())}")
+            raise ValueError(f"There is no profile {self.profile!r}; there are: {', '.join(profile_names())}")
         for task, links in self.chains.items():
             known = {card.name for card in cards_for(task)}
             if unknown := [link for link in links if isinstance(link, str) and link not in known]:
@@ -124,5 +125,14 @@ def read_settings(data: Path, **given: object) -> Settings:
 
     try:
         return OfThisFolder(data=data, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    except (ValidationError, ValueError) as error:
+    except ValidationError as error:
+        problems = "\n".join(_in_words(problem) for problem in error.errors(include_url=False))
+        raise BadSettingsError(data / "yu.toml", problems) from error
+    except ValueError as error:  # not TOML
         raise BadSettingsError(data / "yu.toml", str(error)) from error
+
+
+def _in_words(problem: ErrorDetails) -> str:
+    field = ".".join(str(part) for part in problem["loc"])
+    said = problem["msg"].removeprefix("Value error, ")
+    return f"  {field}: {said}" if field else f"  {said}"

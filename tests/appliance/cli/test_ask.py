@@ -51,6 +51,7 @@ def test_an_unknown_conversation_is_refused_in_the_words_of_the_box(yu, up) -> N
 
 def test_ctrl_c_stops_the_answer_on_the_box_too(slow_box, slow_stub) -> None:
     """The model writes a word every 20 ms."""
+    before = slow_stub.stats()["disconnected"]
     command = [YU, "ask", "say 1000 words", "--data", str(slow_box.data)]
     asked = subprocess.Popen(command, stdout=subprocess.PIPE, env=clean_environment(), cwd=CHECKOUT)
     assert asked.stdout
@@ -59,4 +60,4 @@ def test_ctrl_c_stops_the_answer_on_the_box_too(slow_box, slow_stub) -> None:
         asked.send_signal(signal.SIGINT)
         assert asked.wait(10) == 130
     wait_until(lambda: slow_stub.stats()["active"] == 0, 10, "the model's end")
-    assert slow_stub.stats()["disconnected"] == 1
+    assert slow_stub.stats()["disconnected"] == before + 1
