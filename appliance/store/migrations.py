@@ -120,7 +120,15 @@ def conversations(database: Database) -> None:
             INSERT INTO message_words (message_words, rowid, content) VALUES ('delete', old.seq, old.content);
             INSERT INTO message_words (rowid, content) VALUES (new.seq, new.content);
         END;
+        """,
+    )
 
+
+@migrations()
+def idempotency_keys(database: Database) -> None:
+    _run(
+        database,
+        """
         CREATE TABLE idempotency_keys (
             user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
             key TEXT NOT NULL,
