@@ -19,7 +19,11 @@ SKILLS = "yu-skills"
 
 NO_MODEL = (
     "No language model is installed on this box, so I can only answer what I know by myself. Try:\n{examples}\n"
-    "To install one: yu models list --task chat"
+    "To have one: yu up --profile micro, or name a server that you have in yu.toml (chains.chat)."
+)
+MODEL_AWAY = (
+    "The language model of this box does not answer now, so I can only say what I know by myself."
+    " Try again in a moment, or ask me:\n{examples}"
 )
 
 
@@ -65,17 +69,21 @@ class Answers:
         except EngineUnavailableError:
             if started:
                 raise
-        yield self._by_skill(prompt.question)
-        yield Answered(Finish("stop", None, None), SKILLS, degraded=bool(self._models.links))
+        text, is_known = self._by_skill(prompt.question)
+        degraded = bool(self._models.links) or not is_known
+        yield Answered(Text(text), SKILLS, degraded)
+        yield Answered(Finish("stop", None, None), SKILLS, degraded)
 
-    def _by_skill(self, question: str) -> Answered[Text | Finish]:
+    def _by_skill(self, question: str) -> tuple[str, bool]:
+        """What the box says by itself, and whether it knew an answer."""
         moment = self._moment()
         answers = (skill.answer(question, moment) for skill in self._skills.values())
         answer = next((answer for answer in answers if answer is not None), None)
         if answer is not None:
-            return Answered(Text(answer), SKILLS, degraded=bool(self._models.links))
+            return answer, True
         examples = "\n".join(f"- {example}" for example in moment.examples)
-        return Answered(Text(NO_MODEL.format(examples=examples)), SKILLS, degraded=True)
+        words = MODEL_AWAY if self._models.links else NO_MODEL
+        return words.format(examples=examples), False
 
     def _moment(self) -> Moment:
         return Moment(self._now(), [example for skill in self._skills.values() for example in skill.EXAMPLES])

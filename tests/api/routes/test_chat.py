@@ -217,7 +217,7 @@ def test_a_failing_model_is_replaced_by_the_boxs_own_skills(fresh_box: RunningBo
     user = fresh_box.new_user()
     answer = user.say("fail 500").json()
     assert answer["model"] == "yu-skills" and answer["degraded"] is True
-    assert "No language model" in answer["response"]
+    assert "does not answer now" in answer["response"]
     user.http.close()
 
 
@@ -226,6 +226,12 @@ def test_garbage_from_the_model_reaches_nobody(fresh_box: RunningBox) -> None:
     answer = user.say("garbage").json()
     assert answer["degraded"] is True and "not json" not in answer["response"]
     user.http.close()
+
+
+def test_without_a_language_model_the_box_says_so_and_what_it_can_do(person: User) -> None:
+    answer = person.say("Write me a poem").json()
+    assert answer["model"] == "yu-skills" and answer["degraded"] is True
+    assert "No language model is installed" in answer["response"] and "What is 12 * 12?" in answer["response"]
 
 
 # --- over the WebSocket -----------------------------------------------------------------------------------------------
