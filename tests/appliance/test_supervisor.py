@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -234,7 +235,7 @@ def test_a_missing_venv_names_the_command_that_makes_it(tmp_path: Path) -> None:
     settings = read_settings(tmp_path, profile="micro", venvs={"llm": nowhere, "engines": sys.executable})
     (missing,) = plan(settings).missing
     assert missing.name == "micro-chat"
-    assert missing.repair.endswith("scripts/setup llm")
+    assert shlex.split(missing.repair) == [str(CHECKOUT / "scripts/setup"), "llm"]
 
 
 @pytest.mark.parametrize("wrong", [{"profile": "golden"}, {"chains": {"speak": ["golden"]}}])
