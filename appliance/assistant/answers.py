@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from appliance.assistant.skill import CannotError, Moment, Skill
@@ -92,21 +92,16 @@ class Answers:
         """One model's answer, with its calls of tools made and their results shown to it in between."""
         room, longest = _divided(await model.context_length(), self._answer_tokens, self._settings.window_tokens)
         messages = window(prompt.system, prompt.earlier, prompt.question, room - self._tool_tokens)
-        used, reason = 0, "stop"
+        heard = _Heard()
         for last in (*[False] * ROUNDS, True):
-            calls: list[ToolCall] = []
-            async with aclosing(self._round(model, messages, longest, prompt.salt, last)) as deltas:
-                async for delta in deltas:
-                    if isinstance(delta, ToolCall):
-                        calls.append(delta)
-                    elif isinstance(delta, Text):
-                        yield delta
-                    else:
-                        used, reason = used + delta.tokens, delta.reason
-            if not calls or last:
-                yield Finish(reason, None, used or None)
+            heard.calls = []
+            async with aclosing(heard.texts(self._round(model, messages, longest, prompt.salt, last))) as texts:
+                async for text in texts:
+                    yield text
+            if not heard.calls or last:
+                yield Finish(heard.reason, None, heard.tokens or None)
                 return
-            messages = [*messages, _called(calls), *(self._use(call) for call in calls)]
+            messages = [*messages, _called(heard.calls), *(self._use(call) for call in heard.calls)]
 
     async def _round(
         self, model: LLM, messages: Sequence[Message], longest: int, salt: str, last: bool
@@ -158,6 +153,25 @@ class Answers:
             return skill.use(arguments, self._moment())
         except (CannotError, ValueError) as error:
             return f"The tool could not do that: {error}"
+
+
+@dataclass
+class _Heard:
+    """What a model's answer holds beside its text."""
+
+    calls: list[ToolCall] = field(default_factory=list)
+    tokens: int = 0
+    reason: str = "stop"
+
+    async def texts(self, deltas: AsyncGenerator[Delta, None]) -> AsyncGenerator[Text, None]:
+        async with aclosing(deltas):
+            async for delta in deltas:
+                if isinstance(delta, Text):
+                    yield delta
+                elif isinstance(delta, ToolCall):
+                    self.calls.append(delta)
+                else:
+                    self.tokens, self.reason = self.tokens + delta.tokens, delta.reason
 
 
 def _divided(context: int | None, answer: int, prompt: int) -> tuple[int, int]:
