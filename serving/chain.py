@@ -153,9 +153,8 @@ class Chain(Generic[E]):
             try:
                 async with aclosing(do(link.engine)) as pieces:
                     async for piece in pieces:
-                        if not started:
-                            link.breaker.succeeded()
-                            started = True
+                        started = True
+                        link.breaker.succeeded()
                         yield piece
                 return
             except EngineUnavailableError as error:

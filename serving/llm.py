@@ -124,22 +124,28 @@ class LLM:
 
 async def _data_lines(response: ClientResponse) -> AsyncGenerator[bytes, None]:
     """What follows `data:`, up to `[DONE]`. A stream that ends without it was cut."""
+    async with aclosing(_lines(response)) as lines:
+        async for line in lines:
+            data = line[5:].strip() if line.startswith(b"data:") else b""
+            if data == b"[DONE]":
+                await _drain(response)
+                return
+            if data:
+                yield data
+    raise EngineUnavailableError("The engine's answer was cut off.")
+
+
+async def _lines(response: ClientResponse) -> AsyncGenerator[bytes, None]:
     rest = b""
     try:
         async for chunk in response.content.iter_any():
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
-                if line.startswith(b"data:"):
-                    data = line[5:].strip()
-                    if data == b"[DONE]":
-                        await _drain(response)
-                        return
-                    yield data
+                yield line
             if len(rest) > LINE_BYTES:
                 raise EngineUnavailableError("The engine sent a line without an end.")
     except TimeoutError as error:
         raise EngineUnavailableError("The engine fell silent.") from error
-    raise EngineUnavailableError("The engine's answer was cut off.")
 
 
 async def _drain(response: ClientResponse) -> None:
