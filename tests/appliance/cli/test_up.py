@@ -104,7 +104,7 @@ def test_wrong_settings_are_named(yu, tmp_path: Path) -> None:
 def test_an_engine_without_its_venv_is_left_out_and_the_box_comes_up(start, yu) -> None:
     box = start(YU_VENVS__ENGINES="/nonexistent/python")
     printed = box.read_until("Ctrl-C stops the box")
-    assert re.search(r"espeak: not started, .* To have it: .*scripts/setup engines", printed)
+    assert re.search(r"espeak: not started, .* To have it: .*scripts/setup'? engines", printed)
     assert yu("ask", "What is 2 + 3?", "--data", box.data).returncode == 0
 
 
