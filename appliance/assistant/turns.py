@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from appliance.assistant.messages import Ending, Exchange
-from appliance.errors import NotFoundError, YuError
+from appliance.errors import YuError
 
 FIRST_READER_S = 5.0
 
@@ -108,9 +108,6 @@ class Turns:
     def __init__(self) -> None:
         self._live: dict[str, Turn] = {}
 
-    def __len__(self) -> int:
-        return len(self._live)
-
     def add(self, turn: Turn) -> None:
         self._live[turn.exchange.answer_id] = turn
 
@@ -120,12 +117,6 @@ class Turns:
     def find(self, owner: str, answer_id: str) -> Turn | None:
         turn = self._live.get(answer_id)
         return turn if turn is not None and turn.owner == owner else None
-
-    def get(self, owner: str, answer_id: str) -> Turn:
-        turn = self.find(owner, answer_id)
-        if turn is None:
-            raise NotFoundError
-        return turn
 
     def of(self, owner: str, conversation_id: str | None) -> list[Turn]:
         return [
