@@ -1,5 +1,6 @@
 """A model card: one TOML file of the catalogue, checked and frozen."""
 
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -58,6 +59,21 @@ class Card:
         if self.source.path is None:
             return None
         return Path(__file__).parent / self.source.path
+
+
+def damaged_file(card: Card) -> str | None:
+    """The first of a bundled model's files that is missing or is not what its card says: such a model is not loaded."""
+    folder = card.folder
+    if folder is None:
+        return None
+    return next((file.path for file in card.files if not _is_as_listed(folder / file.path, file.sha256)), None)
+
+
+def _is_as_listed(path: Path, sha256: str) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest() == sha256
 
 
 _CARD = TypeAdapter(Card)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from appliance.errors import YuError
 from appliance.settings import CHECKOUT, Settings
-from models.card import Card, CardError
+from models.card import Card, CardError, damaged_file
 from models.catalog import UnknownModelError, card
 from models.profiles import UnknownProfileError
 from models.tasks import Task
@@ -109,6 +109,8 @@ def _vllm(settings: Settings, card: Card, python: Path) -> Program | Missing:
     folder = card.folder
     if folder is None or not folder.exists():
         return Missing(card.name, "its weights are not on this machine", f"yu models pull {card.name}")
+    if damaged := damaged_file(card):
+        return Missing(card.name, f"its file {damaged} is not what its card says", f"git checkout -- {folder}")
     socket, cache = settings.socket(card.name), settings.data / "cache"
     command = vllm_command(card, folder, socket, python, not GPU.exists(), cache)
     return Program(card.name, command.argv, socket, env=command.env, slow=True)
