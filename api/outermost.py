@@ -17,6 +17,8 @@ from api.errors import plain_error
 
 logger = logging.getLogger("api.access")
 
+NOT_ITS_NAME = "This box is not called that. Its owner can add the name to `hosts` in yu.toml."
+
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -58,7 +60,7 @@ class Outermost:
             waits = any(name == b"expect" for name, _ in scope["headers"])
             return [(b"connection", b"close")] if waits and status >= 400 else []
 
-        app = self._app if self._known(scope) else plain_error(400, "This box is not called that.", request_id)
+        app = self._app if self._known(scope) else plain_error(400, NOT_ITS_NAME, request_id)
         try:
             await app(scope, receive, send_with_headers)
         finally:

@@ -1,17 +1,16 @@
-"""Server-sent events, and requests that end when their client leaves.
+"""Server-sent events, which end when their client leaves.
 
 uvicorn speaks ASGI 2.3: a client that left is a message on `receive`, so somebody must listen while another writes.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AbstractContextManager, aclosing, suppress
-from typing import Any, TypeVar
+from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope, Send
 
-T = TypeVar("T")
+from serving.leaving import end, gone
 
 KEEPALIVE_S = 15.0
 
@@ -54,19 +53,6 @@ class EventStream:
             await send(message)
 
 
-async def while_connected(request: Request, work: Awaitable[T]) -> T:
-    """The work's value. Raises `ClientDisconnect` once the client has left; the work is cancelled then."""
-    task = asyncio.ensure_future(work)
-    left = asyncio.ensure_future(gone(request.receive))
-    try:
-        await asyncio.wait({task, left}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
-    finally:
-        await _end(task, left)
-
-
 async def first_of(*works: Coroutine[Any, Any, object]) -> None:
     """Runs them side by side until one is over; the others are cancelled. An error of the first one is raised."""
     tasks = [asyncio.ensure_future(work) for work in works]
@@ -75,18 +61,7 @@ async def first_of(*works: Coroutine[Any, Any, object]) -> None:
         for task in done:
             task.result()
     finally:
-        await _end(*tasks)
-
-
-async def _end(*tasks: "asyncio.Future[Any]") -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-
-
-async def gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+        await end(*tasks)
 
 
 async def _beat(send: Send) -> None:

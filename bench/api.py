@@ -16,7 +16,7 @@ from rich.table import Table
 from bench.load import Target, Timing, clients, percentile
 from tests.running import CHECKOUT, RunningBox
 
-STUB_TOKEN, BOX_TOKEN = b'"content": "', b'"type": "token"'
+STUB_TOKEN, BOX_TOKEN = b'{"content": "', b'"type": "token"'
 STREAMS, WORDS, INTERVAL_MS = 100, 200, 20
 
 

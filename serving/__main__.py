@@ -1,10 +1,8 @@
 """`python -m serving CARD (--socket PATH | --host H --port P)`: one engine server."""
 
 import argparse
-import ctypes
 import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -21,15 +19,12 @@ from serving.logs import log_as_json
 CONNECTIONS = 64
 KEEP_ALIVE_S = 30  # callers give an idle connection up long before, so they never meet its closing
 GRACE_S = 5
-PR_SET_PDEATHSIG = 1
 
 logger = logging.getLogger("serving")
 
 
 def main() -> int:
     arguments = _parser().parse_args()
-    if arguments.die_with_parent:
-        _die_with_parent()
     os.umask(0o077)  # the socket is its own user's from its first moment
     log_as_json(arguments.card)
     try:
@@ -53,16 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--socket", type=Path)
     where.add_argument("--port", type=int)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--die-with-parent", action="store_true")
     return parser
-
-
-def _die_with_parent() -> None:
-    """The kernel ends this process when its parent is gone, however it went."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        sys.exit(1)
 
 
 def _config(app: Starlette) -> uvicorn.Config:

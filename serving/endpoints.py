@@ -1,12 +1,12 @@
 """The HTTP endpoints of an engine server, by task, in the shapes that the ecosystem speaks (`wire.py` says whose)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, TypeVar, TypeVarTuple
 
 from pydantic import Field
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -15,6 +15,7 @@ from models.tasks import AudioFormat, Detection, LanguageGuess, Line, Task, Tran
 from serving.audio import decode, encode
 from serving.bodies import IMAGE_JSON_BYTES, Body, file_of, from_base64, is_multipart, read_form, read_json, text_of
 from serving.engine import Detects, Identifies, Reads, Speaks, Transcribes, Translates
+from serving.leaving import while_connected
 from serving.refusals import Handler, answering
 from serving.running import Runner
 from serving.wire import (
@@ -94,7 +95,7 @@ async def speech(request: Request) -> Response:
     served = _served(request)
     engine: Speaks = served.engine
     wav = await _called(request, engine.speak, body.input, body.voice, body.language, body.speed)
-    spoken = await _while_connected(request, _with_ffmpeg(served, encode, wav, body.response_format))
+    spoken = await while_connected(request, _with_ffmpeg(served, encode, wav, body.response_format))
     headers = {DURATION_HEADER: f"{spoken.duration_s:.3f}"}
     return Response(spoken.audio, media_type=spoken.format.media_type, headers=headers)
 
@@ -110,7 +111,7 @@ async def transcriptions(request: Request) -> Response:
         sent, language = await file_of(form, "file"), text_of(form, "language")
     served = _served(request)
     engine: Transcribes = served.engine
-    samples = await _while_connected(request, _with_ffmpeg(served, decode, sent))
+    samples = await while_connected(request, _with_ffmpeg(served, decode, sent))
     transcript = asdict(await _called(request, engine.transcribe, samples, language))
     return JSONResponse({"task": "transcribe", "duration": transcript.pop("duration_s"), **transcript})
 
@@ -179,32 +180,12 @@ def _served(request: Request) -> Served:
 
 
 async def _called(request: Request, fn: Callable[[*Ts], T], *args: *Ts) -> T:
-    return await _while_connected(request, _served(request).runner.run(fn, *args))
+    return await while_connected(request, _served(request).runner.run(fn, *args))
 
 
 async def _with_ffmpeg(served: Served, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
     async with served.ffmpegs:
         return await fn(*args)
-
-
-async def _while_connected(request: Request, work: Coroutine[None, None, T]) -> T:
-    """A caller who leaves cancels his work."""
-    task = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_left(request))
-    try:
-        await asyncio.wait((task, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
-    finally:
-        task.cancel()
-        leaving.cancel()
-
-
-async def _left(request: Request) -> None:
-    """The body has been read, or there is none: what comes at last is the caller's leaving."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _decoded(image: bytes) -> Any:

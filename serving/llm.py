@@ -76,7 +76,10 @@ class LLM:
     async def context_length(self) -> int | None:
         """How many tokens fit, prompt and answer together; `None` when the server does not say (only vLLM does)."""
         if not self._asked:  # it does not change while the server runs
-            self._context = await self._read_context_length()
+            try:
+                self._context = await self._read_context_length()
+            except EngineError:
+                return None  # not every server lists its models; the question itself tells whether this one answers
             self._asked = True
         return self._context
 

@@ -31,10 +31,10 @@ def wait_until(condition, seconds: float = 10.0, what: str = "the condition"):
 
 
 class StubModel:
-    def __init__(self, socket: Path, interval_ms: float = 0.0) -> None:
+    def __init__(self, socket: Path, interval_ms: float = 0.0, *options: str) -> None:
         self.address = f"unix:{socket}"
         command = [sys.executable, str(CHECKOUT / "tests/stub_llm.py"), "--socket", str(socket)]
-        self.process = subprocess.Popen([*command, "--interval-ms", str(interval_ms)], stdout=subprocess.PIPE)
+        self.process = subprocess.Popen([*command, "--interval-ms", str(interval_ms), *options], stdout=subprocess.PIPE)
         assert self.process.stdout and select.select([self.process.stdout], [], [], 10)[0], "the stub did not start"
         self.process.stdout.readline()
         self._client = httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://stub")

@@ -34,10 +34,11 @@ class Stats:
 
 
 class Stub:
-    def __init__(self, interval_s: float) -> None:
+    def __init__(self, interval_s: float, listing: bool = True) -> None:
         self.interval_s = interval_s
         self.stats = Stats()
         self.refusing: int | None = None  # a status that every chat request gets
+        self.listing = listing  # whether it lists its models
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -53,7 +54,7 @@ class Stub:
         """False when the connection is to be closed."""
         if path == "/stats":
             return send(writer, 200, asdict(self.stats))
-        if path == "/v1/models":
+        if path == "/v1/models" and self.listing:
             return send(
                 writer, 200, {"object": "list", "data": [{"id": "stub", "object": "model", "max_model_len": 8192}]}
             )
@@ -163,8 +164,9 @@ async def main() -> None:
     parser.add_argument("--socket")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--interval-ms", type=float, default=0.0)
+    parser.add_argument("--no-list", action="store_true")
     arguments = parser.parse_args()
-    stub = Stub(arguments.interval_ms / 1000)
+    stub = Stub(arguments.interval_ms / 1000, not arguments.no_list)
     if arguments.socket:
         server = await asyncio.start_unix_server(stub.serve, arguments.socket, backlog=1024)
     else:

@@ -15,11 +15,12 @@ from api.bodies import Body, read_json, read_query
 from api.errors import error_detail, request_id_of
 from api.principal import box_of, principal_of
 from api.sockets import Socket
-from api.streaming import EventStream, while_connected
+from api.streaming import EventStream
 from appliance.assistant.messages import Question, Status
 from appliance.assistant.personalities import Personality
 from appliance.assistant.turns import Done, Piece, Turn
 from appliance.errors import InvalidRequestError
+from serving.leaving import while_connected
 
 KEY_CHARS = 255
 
@@ -63,7 +64,7 @@ async def message(request: Request) -> Response | EventStream:
     turn, body = await _asked(request)
     if body.stream:
         return _streamed(request, turn, 0)
-    done = await while_connected(request, _end_of(turn))
+    done = await while_connected(request, turn.ended())
     if done.error is not None:
         raise done.error
     return answer(_answer(turn, done))
@@ -105,13 +106,6 @@ def _key(request: Request) -> str | None:
     if key is not None and not (0 < len(key) <= KEY_CHARS and key.isprintable()):
         raise InvalidRequestError("Idempotency-Key", f"must be 1 to {KEY_CHARS} printable characters")
     return key
-
-
-async def _end_of(turn: Turn) -> Done:
-    async for item in turn.follow(len(turn.text)):
-        if isinstance(item, Done):
-            return item
-    raise AssertionError("a turn ends with Done")
 
 
 def _answer(turn: Turn, done: Done) -> ChatAnswer:

@@ -45,12 +45,8 @@ class Chat:
         Raises `InvalidRequestError`, `NotFoundError`, `KeyReusedError`, `StorageError`.
         """
         self._check(question)
-        exchange, is_new = await self._messages.ask(question, DEFAULT)
-        if not is_new and exchange.status in ("failed", "interrupted"):
-            is_new = self._turns.find(question.owner, exchange.answer_id) is None
-            if is_new:
-                await self._messages.reopen(exchange.answer_id)
-        if not is_new:
+        exchange, to_write = await self._messages.ask(question, DEFAULT)
+        if not to_write:
             return self._turns.find(question.owner, exchange.answer_id) or _over(question.owner, exchange)
         turn = Turn(question.owner, exchange, None if finish_unread else self._settings.resume_window_s)
         self._turns.add(turn)

@@ -61,7 +61,9 @@ class Messages:
         self._database = database
 
     async def ask(self, question: Question, default_personality: str) -> tuple[Exchange, bool]:
-        """Keeps the question durably. The flag says whether it is new; a known key gives back its exchange.
+        """Keeps the question durably. The flag says whether its answer is to be written: by one caller, and once.
+
+        A known key gives back its exchange; an answer that broke off is opened again, for the caller who is told so.
 
         Raises `NotFoundError` for another's conversation, `KeyReusedError` for the key of another message.
         """
@@ -84,11 +86,6 @@ class Messages:
     async def finish(self, answer_id: str, content: str, ending: Ending) -> None:
         await self._database.write(lambda db: _finish(db, answer_id, content, ending))
 
-    async def reopen(self, answer_id: str) -> None:
-        """An answer that failed is asked for again: the same row, empty."""
-        sql = "UPDATE messages SET content = '', status = 'streaming' WHERE id = ?"
-        await self._database.write(lambda db: db.execute(sql, [answer_id]))
-
     async def mark_interrupted(self) -> int:
         """At start: answers that the last run of the box left half-written."""
         sql = "UPDATE messages SET status = 'interrupted' WHERE status = 'streaming'"
@@ -105,7 +102,7 @@ def title_of(text: str) -> str:
 
 def _ask(db: Connection, question: Question, default_personality: str) -> tuple[Exchange, bool]:
     if question.key is not None and (known := _known(db, question)):
-        return known, False
+        return known, _reopened(db, known)
     now = now_text()
     conversation_id, personality = _conversation_for(db, question, default_personality, now)
     asked = _insert(db, "msg", conversation_id, "user", question.text, "complete", now)
@@ -128,6 +125,11 @@ def _known(db: Connection, question: Question) -> Exchange | None:
     if row["fingerprint"] != question.fingerprint:
         raise KeyReusedError
     return _exchange(db, question.owner, row["answer_id"])
+
+
+def _reopened(db: Connection, known: Exchange) -> bool:
+    sql = "UPDATE messages SET content = '', status = 'streaming' WHERE id = ? AND status IN ('failed', 'interrupted')"
+    return db.execute(sql, [known.answer_id]).rowcount == 1
 
 
 def _conversation_for(db: Connection, question: Question, default: str, now: str) -> tuple[str, str]:

@@ -93,6 +93,12 @@ class Turn:
                 else:
                     await news.wait()
 
+    async def ended(self) -> Done:
+        with self.reader():
+            while self.done is None:
+                await self._news.wait()
+            return self.done
+
     def _tell(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
@@ -112,7 +118,8 @@ class Turns:
         self._live[turn.exchange.answer_id] = turn
 
     def remove(self, turn: Turn) -> None:
-        self._live.pop(turn.exchange.answer_id, None)
+        if self._live.get(turn.exchange.answer_id) is turn:  # the same answer may be written again already
+            del self._live[turn.exchange.answer_id]
 
     def find(self, owner: str, answer_id: str) -> Turn | None:
         turn = self._live.get(answer_id)

@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def ask(
     text: Annotated[str, typer.Argument(help="The question; - reads it from stdin.")],
-    personality: Annotated[str | None, typer.Option(help="How to answer: professional, casual, creative …")] = None,
+    personality: Annotated[str | None, typer.Option(help="assistant, friend, expert or minimalist.")] = None,
     conversation: Annotated[str | None, typer.Option(metavar="ID", help="Go on with this conversation.")] = None,
     go_on: Annotated[bool, typer.Option("--continue", help="Go on with the last conversation.")] = False,
     data: Data = None,

@@ -78,7 +78,7 @@ class Box:
             raise YuError(f"{self._url} does not prove to be the box it should be: {error}") from error
         except aiohttp.ServerFingerprintMismatch as error:
             raise YuError(f"{self._url} shows another certificate than the one in the settings of this box.") from error
-        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NotRunningError(
                 f"There is no box at {self._url} ({type(error).__name__}). Start it: yu up"
             ) from error

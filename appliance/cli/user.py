@@ -17,7 +17,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 Email = Annotated[str, typer.Argument(help="The person's e-mail address; it is the name to log in with.")]
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
-Username = Annotated[str | None, typer.Option(help="A short name to log in with as well.")]
+Username = Annotated[str | None, typer.Option(help="A short name to be called by.")]
 
 
 @app.callback()

@@ -19,6 +19,15 @@ def write_durably(file: Path, content: bytes) -> None:
     sync_folder(file.parent)
 
 
+def make_folder(folder: Path) -> None:
+    """For the owner only; there after a power cut, with those above it that had to be made."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(folder.parent)
+
+
 def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -1,6 +1,6 @@
 """Files of users: random names, encrypted, owner checked, in the folders of spec 6.4.
 
-Bytes first, then the row: a row always has its file. A file without a row (a crash between the two) is the janitor's.
+Bytes first, then the row: a row always has its file. A crash between the two leaves a sealed file that nothing names.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from appliance.errors import NotFoundError, StorageError
 from appliance.store.clock import now_text
 from appliance.store.database import Connection, Database
-from appliance.store.durable import write_durably
+from appliance.store.durable import make_folder, write_durably
 from appliance.store.identifiers import new_id
 
 NONCE = 12
@@ -68,7 +68,7 @@ class Files:
     def _write(self, path: Path, owner: str, content: bytes) -> None:
         nonce = secrets.token_bytes(NONCE)
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(path.parent)
             write_durably(path, nonce + self._cipher.encrypt(nonce, content, _bound_to(path, owner)))
         except OSError as error:
             raise StorageError from error

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from appliance.errors import StorageError
-from appliance.store.durable import write_durably
+from appliance.store.durable import make_folder, write_durably
 
 CREDENTIAL = "yu-master-key"  # the name systemd's LoadCredential gives it
 LENGTH = 32
@@ -38,6 +38,6 @@ def load_keys(data: Path) -> Keys:
         raise StorageError(
             f"The key of this store is gone: {file}. Put it back from your backup; without it nobody can read the data."
         )
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(file.parent)
     write_durably(file, secrets.token_bytes(LENGTH))
     return Keys(file.read_bytes())

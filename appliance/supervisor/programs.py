@@ -101,7 +101,7 @@ def _engine(settings: Settings, card: Card) -> Program | Missing:
 
 def _served(settings: Settings, card: Card, python: Path) -> Program:
     socket = settings.socket(card.name)
-    argv = (str(python), "-m", "serving", card.name, "--socket", str(socket), "--die-with-parent")
+    argv = (str(python), "-m", "serving", card.name, "--socket", str(socket))
     return Program(card.name, argv, socket)
 
 

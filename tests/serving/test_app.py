@@ -5,10 +5,7 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
-
-import pytest
 
 from tests.running import CHECKOUT, wait_until
 from tests.serving.conftest import ENGINES_PYTHON, Server, Servers
@@ -78,16 +75,6 @@ def test_an_engine_that_cannot_load_says_in_its_last_line_what_to_do(tmp_path: P
     assert ended.returncode == 3
     assert "apt install espeak-ng" in json.loads(ended.stderr.splitlines()[-1])["message"]
     assert not (tmp_path / "s").exists()
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_it_dies_with_its_parent_however_that_went(tmp_path: Path, number: signal.Signals):
-    argv = [str(ENGINES_PYTHON), "-m", "serving", "espeak", "--socket", str(tmp_path / "s"), "--die-with-parent"]
-    code = f"import subprocess; subprocess.run({argv!r}, stderr=subprocess.DEVNULL)"
-    with subprocess.Popen([sys.executable, "-c", code], cwd=CHECKOUT) as parent:
-        wait_until(lambda: listens(tmp_path / "s"), 20, "the server's start")
-        parent.send_signal(number)
-    wait_until(lambda: not listens(tmp_path / "s"), 10, "the server's end")
 
 
 def listens(path: Path) -> bool:

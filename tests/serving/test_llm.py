@@ -2,6 +2,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,15 @@ async def test_closing_the_stream_lets_the_model_go_at_once(slow_stub: StubModel
 async def test_the_context_length_is_the_servers_word(model: LLM) -> None:
     assert await model.context_length() == 8192
     assert await model.healthy()
+
+
+async def test_a_server_that_lists_no_models_answers_all_the_same(tmp_path: Path) -> None:
+    stub = StubModel(tmp_path / "llm.sock", 0.0, "--no-list")
+    model = LLM(stub.address, "stub")
+    assert await model.context_length() is None
+    assert (await ask(model, "say 1 words"))[0] == Text("the ")
+    await model.aclose()
+    stub.close()
 
 
 async def test_nobody_there_is_said_at_once(tmp_path: object) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import time
 
@@ -90,6 +91,28 @@ def test_the_same_key_twice_is_one_message(user: User, stub: StubModel) -> None:
     assert again == first
     assert stub.stats()["requests"] == asked
     assert len(user.history()) == 2
+
+
+@pytest.mark.parametrize("text", ["say 3 words", "cut after 2 words"])
+def test_many_at_once_with_one_key_are_one_message_asked_of_the_model_once(
+    fresh_box: RunningBox, stub: StubModel, text: str
+) -> None:
+    user = fresh_box.new_user()
+
+    async def at_once() -> set[str]:
+        headers = {"Authorization": f"Bearer {user.token}", "Idempotency-Key": "k"}
+        async with httpx.AsyncClient(base_url=fresh_box.url, headers=headers, timeout=30) as client:
+            body = {"message": text}
+            return {a.text.partition('"request_id"')[0] for a in await asyncio.gather(*(
+                client.post("/api/v1/chat/message", json=body) for _ in range(8)
+            ))}  # fmt: skip
+
+    for _ in range(3):  # after a failure the next ones ask again: together, once
+        asked = stub.stats()["requests"]
+        assert len(asyncio.run(at_once())) == 1
+        assert stub.stats()["requests"] <= asked + 2  # one that comes when it has failed asks again
+    assert len(user.history()) == 2
+    user.http.close()
 
 
 def test_a_key_of_another_message_is_a_conflict(user: User) -> None:
